@@ -1,0 +1,1 @@
+"""The benchmark: every client on the same broker in one run. ``make bench``."""

@@ -1,0 +1,1 @@
+"""Our client's own behaviour, seen from Python."""

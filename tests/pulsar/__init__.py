@@ -1,0 +1,1 @@
+"""Tests against a real Apache Pulsar, and the harness that runs it."""

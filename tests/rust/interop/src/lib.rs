@@ -1,0 +1,3 @@
+//! Our engine beside others: oracle, peer, load.
+
+pub mod bench;

@@ -1,0 +1,1 @@
+"""Mixed load on the embedded broker while something goes wrong every second: `make soak`."""

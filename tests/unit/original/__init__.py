@@ -1,0 +1,1 @@
+"""The original interface: its test application, its faults, its tests."""

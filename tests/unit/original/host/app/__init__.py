@@ -1,0 +1,1 @@
+"""An application that mounted the original package as `app.core.pulsar`."""
