@@ -28,8 +28,6 @@ logger = logging.getLogger("fastapi_pulsar.health")
 health_router = APIRouter()
 metrics_router = APIRouter()
 _TOPIC = "__health_check__"
-_DEADLINE = 3.0
-"""Seconds for one check."""
 _LIMIT, _WINDOW = 2, 3.0
 
 
@@ -113,11 +111,12 @@ class PulsarHealth:
 
 
 async def _why_silent(client: Any, topic: str) -> str | None:
+    deadline = client.settings.health_timeout_ms
     try:
-        async with asyncio.timeout(_DEADLINE):
+        async with asyncio.timeout(deadline / 1000):
             await client.partitions(topic)
     except TimeoutError:
-        return f"the broker did not answer within {_DEADLINE:g} s"
+        return f"the broker did not answer within {deadline} ms"
     except PulsarError as error:
         return told(error, client.settings)
     return None

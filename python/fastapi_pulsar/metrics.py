@@ -34,8 +34,9 @@ PULSAR_MESSAGE_LATENCY = Histogram(
 PULSAR_QUEUE_SIZE = Gauge(
     "pulsar_queue_size", "Messages in the receive queues", _TOPIC, registry=None, multiprocess_mode="livesum"
 )
+# A worker that was never asked has no say.
 PULSAR_HEALTH = Gauge(
-    "pulsar_health_status", "1 if the last health check was good", registry=None, multiprocess_mode="livemin"
+    "pulsar_health_status", "1 if the last health check was good", registry=None, multiprocess_mode="livemostrecent"
 )
 PULSAR_PRODUCER_LATENCY = Histogram(
     "pulsar_producer_latency_seconds", "Functions under track_producer_metrics", _TOPIC, buckets=_LATENCY, registry=None

@@ -1,25 +1,27 @@
 """Clients of each kind on a broker with default settings."""
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.pulsar.peers import Peer
+from tests.pulsar.peers import Outgoing, Peer
 from tests.pulsar.peers.java import JavaPeer, JavaProcess
 from tests.pulsar.peers.official import OfficialPeer
 from tests.pulsar.peers.ours import OursPeer
 from tests.pulsar.plugin import Broker
 
-Connect = Callable[[str], Peer]
+Connect = Callable[..., Peer]
+# The two for Python offer more than Java's test process does.
+Client = OursPeer | OfficialPeer
 
 
 @pytest.fixture
 def connect(pulsar_broker: Broker, request: pytest.FixtureRequest) -> Iterator[Connect]:
-    """Makes clients by name: `ours`, `official`, `java`. They are closed after the test, last first."""
+    """Makes clients by name: `ours`, `official`, `java`; of another broker by its URL. They are closed, last first."""
     opened: list[Peer] = []
 
-    def make(name: str) -> Peer:
-        url = pulsar_broker.service_url
+    def make(name: str, url: str = pulsar_broker.service_url) -> Peer:
         if name == "java":
             java: JavaProcess = request.getfixturevalue("java_process")
             peer: Peer = JavaPeer(java, url)
@@ -44,6 +46,21 @@ def peer(connect: Connect, request: pytest.FixtureRequest) -> Peer:
     return connect(request.param)
 
 
+@pytest.fixture(params=["ours", "official"])
+def client(connect: Connect, request: pytest.FixtureRequest) -> Client:
+    peer = connect(request.param)
+    assert isinstance(peer, Client)
+    return peer
+
+
+@pytest.fixture
+def another(connect: Connect, client: Client) -> Client:
+    """A client of the same kind, with connections of its own."""
+    peer = connect(client.name)
+    assert isinstance(peer, Client)
+    return peer
+
+
 # The last is the control: two clients that are not ours.
 PAIRS = [("ours", "java"), ("java", "ours"), ("ours", "official"), ("official", "ours"), ("official", "java")]
 
@@ -53,3 +70,15 @@ def pair(connect: Connect, request: pytest.FixtureRequest) -> tuple[Peer, Peer]:
     """A sender and a receiver."""
     sender, receiver = request.param
     return connect(sender), connect(receiver)
+
+
+def numbered(count: int, key: str | None = None, start: int = 0) -> list[Outgoing]:
+    return [Outgoing(b"%d" % number, key=key) for number in range(start, start + count)]
+
+
+def until(what: str, condition: Callable[[], bool], limit: float = 30) -> None:
+    """Asks again until it holds; the broker has no event to wait for."""
+    deadline = time.monotonic() + limit
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {limit} s: {what}"
+        time.sleep(0.05)

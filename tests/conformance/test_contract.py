@@ -4,16 +4,13 @@ import time
 
 import pytest
 
+from tests.conformance.conftest import numbered
 from tests.pulsar.peers import ConsumerOptions, Outgoing, Peer, ProducerOptions
 from tests.pulsar.peers.interface import SubscriptionType, receive_exactly, receive_rest
 from tests.pulsar.plugin import Broker
 
 BATCHED = ProducerOptions(batching="default")
 EVERY_TYPE: list[SubscriptionType] = ["Exclusive", "Shared", "Failover", "Key_Shared"]
-
-
-def numbered(count: int, key: str | None = None) -> list[Outgoing]:
-    return [Outgoing(b"%d" % number, key=key) for number in range(count)]
 
 
 @pytest.mark.parametrize("kind", EVERY_TYPE)

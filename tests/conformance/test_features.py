@@ -1,50 +1,37 @@
 """What fewer users need, held to the same contract: our client and the official one for Python, on either broker."""
 
+import base64
 import json
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.conformance.conftest import Connect
+from tests.conformance.conftest import Client, Connect, numbered, until
 from tests.pulsar.harness.admin import AdminError, topic_path
 from tests.pulsar.peers import ConsumerOptions, Outgoing, ProducerOptions
 from tests.pulsar.peers.interface import receive_exactly
 from tests.pulsar.peers.official import OfficialPeer
 from tests.pulsar.peers.ours import OursPeer
+from tests.pulsar.peers.ours import OursPeer
 from tests.pulsar.plugin import Broker
 
-Client = OursPeer | OfficialPeer
 REFUSED = r"(?i)busy|fenced|exclusive|producer"
 
 
-@pytest.fixture(params=["ours", "official"])
-def client(connect: Connect, request: pytest.FixtureRequest) -> Client:
-    peer = connect(request.param)
-    assert isinstance(peer, Client)
+def ours(connect: Connect) -> OursPeer:
+    peer = connect("ours")
+    assert isinstance(peer, OursPeer)
     return peer
 
 
 @pytest.fixture
-def another(connect: Connect, client: Client) -> Client:
-    """A client of the same kind, with connections of its own."""
-    peer = connect(client.name)
-    assert isinstance(peer, Client)
-    return peer
-
-
-def numbered(count: int, key: str | None = None) -> list[Outgoing]:
-    return [Outgoing(b"%d" % number, key=key) for number in range(count)]
-
-
-def until(what: str, condition: Callable[[], bool], limit: float = 30) -> None:
-    """Asks again until it holds; the broker has no event to wait for."""
-    deadline = time.monotonic() + limit
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {limit} s: {what}"
-        time.sleep(0.05)
+def with_bit_sets(request: pytest.FixtureRequest) -> Broker:
+    """A broker that keeps what was acknowledged within a batch: not a real one's default."""
+    real = request.config.getoption("--pulsar") == "real"
+    broker: Broker = request.getfixturevalue("pulsar_tuned" if real else "pulsar_broker")
+    return broker
 
 
 # Producers
@@ -140,6 +127,62 @@ def test_a_subscription_that_is_given_up_is_gone(client: Client, pulsar_broker: 
     assert "s" not in pulsar_broker.admin.stats(topic)["subscriptions"]
 
 
+def test_a_subscription_is_given_up_by_force(connect: Connect, pulsar_broker: Broker, topic: str) -> None:
+    """Of our client only: the official one for Python knows no force."""
+    shared = ConsumerOptions(type="Shared")
+    connect("official").consumer(topic, "s", shared)
+    client = ours(connect)
+    with pytest.raises(Exception, match=r"(?i)consumer"):
+        client.consumer(topic, "s", shared).unsubscribe()
+    producer = client.producer(topic)
+    producer.send(Outgoing(b"to the old one"))
+    assert pulsar_broker.admin.stats(topic)["subscriptions"]["s"]["msgBacklog"] == 1
+    client.consumer(topic, "s", shared).unsubscribe(force=True)
+    # The other client may come back by itself, but not to what was there.
+    subscriptions = pulsar_broker.admin.stats(topic)["subscriptions"]
+    assert "s" not in subscriptions or subscriptions["s"]["unackedMessages"] == 0
+
+
+def test_a_failover_consumer_learns_that_it_is_the_active_one(connect: Connect, topic: str) -> None:
+    """Of our client only: the official one for Python does not say."""
+    client = ours(connect)
+    first, second = (client.consumer(topic, "s", ConsumerOptions(type="Failover", name=name)) for name in "ab")
+    until("a is active", lambda: first.is_active and not second.is_active)
+    first.close()
+    until("b is active", lambda: second.is_active)
+
+
+def test_what_the_broker_counts_of_a_consumer(connect: Connect, topic: str) -> None:
+    """Of our client only, as above."""
+    client = ours(connect)
+    consumer = client.consumer(topic, "s", ConsumerOptions(type="Shared", name="a"))
+    client.producer(topic).send_many(numbered(3))
+    messages = receive_exactly(consumer, 3)
+    assert consumer.broker_stats()["unacknowledged_messages"] == 3
+    consumer.acknowledge(messages[0])
+    until("the acknowledgement is counted", lambda: consumer.broker_stats()["unacknowledged_messages"] == 2)
+    stats = consumer.broker_stats()
+    assert (stats["consumer_name"], stats["type"], stats["backlog"]) == ("a", "Shared", 2)
+
+
+@pytest.mark.parametrize("name", ["ours", "official"])
+def test_of_a_batch_only_what_is_not_acknowledged_comes_again(
+    connect: Connect, with_bit_sets: Broker, topic: str, name: str
+) -> None:
+    """On a broker that keeps bit sets; without them the batch may come again whole."""
+    client = connect(name, with_bit_sets.service_url)
+    client.producer(topic, ProducerOptions(batching="default")).send_many(numbered(10))
+    options = ConsumerOptions(type="Shared", batch_index_ack=True)
+    consumer = client.consumer(topic, "s", options)
+    for message in receive_exactly(consumer, 10):
+        if int(message.data) % 3:
+            consumer.acknowledge(message)
+    consumer.close()
+    again = client.consumer(topic, "s", options)
+    assert [int(message.data) for message in receive_exactly(again, 4)] == [0, 3, 6, 9]
+    assert again.receive(0.5) is None
+
+
 def test_seeking_a_moment_delivers_what_was_published_since(client: Client, topic: str) -> None:
     producer = client.producer(topic)
     producer.send_many(numbered(3))
@@ -226,34 +269,6 @@ def test_a_pattern_names_the_topics_of_a_namespace(connect: Connect, pulsar_brok
     assert consumer.receive(0.5) is None
 
 
-POLICIES: dict[str, tuple[str, Any]] = {
-    "retention": ("retention", {"retentionTimeInMinutes": 10, "retentionSizeInMB": 20}),
-    "time to live": ("messageTTL", 60),
-    "compaction threshold": ("compactionThreshold", 1 << 20),
-}
-
-
-@pytest.mark.parametrize("policy", POLICIES)
-def test_a_policy_of_a_namespace_is_kept(pulsar_broker: Broker, policy: str) -> None:
-    admin, namespace = pulsar_broker.admin, "/namespaces/public/policies"
-    if "public/policies" not in admin.get("/namespaces/public"):
-        admin.put(namespace)
-    path, value = POLICIES[policy]
-    write = admin.put if policy == "compaction threshold" else admin.post
-    write(f"{namespace}/{path}", value)
-    until(policy, lambda: bool(admin.get(f"{namespace}/{path}") == value))
-
-
-def test_a_backlog_quota_of_a_namespace_is_kept(pulsar_broker: Broker) -> None:
-    admin, namespace = pulsar_broker.admin, "/namespaces/public/quotas"
-    if "public/quotas" not in admin.get("/namespaces/public"):
-        admin.put(namespace)
-    quota = {"limitSize": 1 << 20, "limitTime": -1, "policy": "producer_exception"}
-    admin.post(f"{namespace}/backlogQuota?backlogQuotaType=destination_storage", quota)
-    found = admin.get(f"{namespace}/backlogQuotaMap")["destination_storage"]
-    assert (found["limitSize"], found["policy"]) == (1 << 20, "producer_exception")
-
-
 def test_topics_of_a_namespace_are_listed_and_deleted(client: Client, pulsar_broker: Broker, topic: str) -> None:
     producer = client.producer(topic)
     assert topic in pulsar_broker.admin.topics()
@@ -279,6 +294,16 @@ SCHEMAS = {
     },
     "STRING": {"type": "STRING", "schema": "", "properties": {}},
     "AVRO": {"type": "AVRO", "schema": json.dumps(RECORD), "properties": {}},
+    "PROTOBUF_NATIVE": {
+        "type": "PROTOBUF_NATIVE",
+        "schema": json.dumps({
+            # A FileDescriptorSet by hand: the file "r.proto" has the message "R" without fields.
+            "fileDescriptorSet": base64.b64encode(b"\x0a\x0e\x0a\x07r.proto\x22\x03\x0a\x01R").decode(),
+            "rootMessageTypeName": "R",
+            "rootFileDescriptorName": "r.proto",
+        }),
+        "properties": {},
+    },
 }  # fmt: skip
 
 

@@ -4,23 +4,20 @@ import time
 
 import pytest
 
+from tests.conformance.conftest import numbered
 from tests.pulsar.harness.admin import topic_path
 from tests.pulsar.peers import ConsumerOptions, Outgoing, Peer, ProducerOptions
 from tests.pulsar.peers.interface import receive_exactly
 from tests.pulsar.plugin import Broker
 
 
-def numbered(start: int, end: int) -> list[Outgoing]:
-    return [Outgoing(data=b"%d" % number) for number in range(start, end)]
-
-
 def test_an_unloaded_topic_goes_on(peer: Peer, pulsar_broker: Broker, topic: str) -> None:
     consumer, producer = peer.consumer(topic, "s"), peer.producer(topic)
-    producer.send_many(numbered(0, 5))
+    producer.send_many(numbered(5))
     for message in receive_exactly(consumer, 5):
         consumer.acknowledge_cumulative(message)
     pulsar_broker.admin.unload(topic)
-    producer.send_many(numbered(5, 10))
+    producer.send_many(numbered(5, start=5))
     received = {int(message.data) for message in receive_exactly(consumer, 5)}
     while not received >= set(range(5, 10)):  # an acknowledgement may have been lost with the connection
         received |= {int(message.data) for message in receive_exactly(consumer, 1)}
@@ -28,7 +25,7 @@ def test_an_unloaded_topic_goes_on(peer: Peer, pulsar_broker: Broker, topic: str
 
 def test_a_terminated_topic_takes_no_more(peer: Peer, pulsar_broker: Broker, topic: str) -> None:
     consumer, producer = peer.consumer(topic, "s"), peer.producer(topic)
-    producer.send_many(numbered(0, 3))
+    producer.send_many(numbered(3))
     pulsar_broker.admin.post(f"{topic_path(topic)}/terminate")
     with pytest.raises(Exception, match=r"(?i)terminat|closed"):
         producer.send(Outgoing(data=b"late"))
@@ -56,7 +53,7 @@ def test_an_exclusive_subscription_has_one_consumer(peer: Peer, topic: str) -> N
 def test_failover_passes_on_what_is_not_acknowledged(peer: Peer, topic: str) -> None:
     options = [ConsumerOptions(type="Failover", name=name) for name in ("a", "b")]
     consumers = [peer.consumer(topic, "s", each) for each in options]
-    peer.producer(topic).send_many(numbered(0, 4))
+    peer.producer(topic).send_many(numbered(4))
     active = next(consumer for _ in range(50) for consumer in consumers if (first := consumer.receive(0.2)))
     assert first is not None and int(first.data) == 0
     receive_exactly(active, 3)
@@ -80,7 +77,7 @@ def test_an_administrator_skips_and_resets(peer: Peer, pulsar_broker: Broker, to
     admin, path = pulsar_broker.admin, f"{topic_path(topic)}/subscription/s"
     peer.consumer(topic, "s").close()
     began = int((time.time() - 60) * 1000)
-    peer.producer(topic).send_many(numbered(0, 5))
+    peer.producer(topic).send_many(numbered(5))
     admin.post(f"{path}/skip/2")
     consumer = peer.consumer(topic, "s")
     assert [int(message.data) for message in receive_exactly(consumer, 3)] == [2, 3, 4]

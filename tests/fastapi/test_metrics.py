@@ -118,20 +118,26 @@ def test_another_registry_may_be_given() -> None:
     assert REGISTRY.get_sample_value("pulsar_health_status") is not None
 
 
-def test_the_metrics_of_several_processes_are_added_up(tmp_path: Path) -> None:
-    program = "from fastapi_pulsar import metrics; metrics.pulsar_messages_sent.labels(topic='orders').inc(2)"
-    shown = program + "; print(metrics.exposition().decode())"
-    environment = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path), "PATH": "/usr/bin:/bin"}
-    outputs: list[Any] = [
-        subprocess.run(
-            [sys.executable, "-c", text],
-            env=environment,
+def in_processes(folder: Path, *programs: str) -> str:
+    """Runs the programs one after the other as workers of one service; the metrics as a last one shows them."""
+    output = ""
+    for program in (*programs, "print(metrics.exposition().decode())"):
+        output = subprocess.run(
+            [sys.executable, "-c", f"from fastapi_pulsar import metrics; {program}"],
+            env={"PROMETHEUS_MULTIPROC_DIR": str(folder), "PATH": "/usr/bin:/bin"},
             cwd=ROOT,
             capture_output=True,
             text=True,
             check=True,
             timeout=60,
         ).stdout
-        for text in (program, program, shown)
-    ]
-    assert 'pulsar_messages_sent_total{topic="orders"} 6.0' in outputs[-1]
+    return output
+
+
+def test_the_metrics_of_several_processes_are_added_up(tmp_path: Path) -> None:
+    program = "metrics.pulsar_messages_sent.labels(topic='orders').inc(2)"
+    assert 'pulsar_messages_sent_total{topic="orders"} 4.0' in in_processes(tmp_path, program, program)
+
+
+def test_a_process_that_was_not_asked_for_its_health_has_no_say(tmp_path: Path) -> None:
+    assert "pulsar_health_status 1.0" in in_processes(tmp_path, "metrics.PULSAR_HEALTH.set(True)", "pass")

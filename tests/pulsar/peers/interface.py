@@ -89,6 +89,7 @@ class ConsumerOptions:
     # Of the clients for Python only.
     sticky_ranges: tuple[tuple[int, int], ...] = ()
     read_compacted: bool = False
+    batch_index_ack: bool = False
 
 
 PLAIN = ProducerOptions()

@@ -80,6 +80,7 @@ class OfficialPeer:
                 negative_ack_redelivery_delay_ms=int(options.negative_ack_delay * 1000),
                 start_message_id_inclusive=True,
                 is_read_compacted=options.read_compacted,
+                batch_index_ack_enabled=options.batch_index_ack,
                 **arguments,
             ),
             options.schema is not None,

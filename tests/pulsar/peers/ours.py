@@ -13,9 +13,9 @@ T = TypeVar("T")
 class OursPeer:
     name = "ours"
 
-    def __init__(self, service_url: str) -> None:
+    def __init__(self, service_url: str, **settings: Any) -> None:
         self.runner = asyncio.Runner()
-        self._client = PulsarClient(service_url)
+        self._client = PulsarClient(service_url, **settings)
 
     def run(self, awaitable: Awaitable[T]) -> T:
         async def wait() -> T:
@@ -52,6 +52,7 @@ class OursPeer:
             start_message_id_inclusive=True,
             negative_ack_delay={"initial": delay, "max": delay, "multiplier": 1.0},
             read_compacted=options.read_compacted,
+            batch_index_ack=options.batch_index_ack,
             **arguments,
         )
         return OursConsumer(self, self.run(handle), options.schema is not None)
@@ -129,8 +130,17 @@ class OursConsumer:
     def last_message_id(self) -> bytes:
         return bytes(self._peer.run(self._consumer.last_message_id()) or b"")
 
-    def unsubscribe(self) -> None:
-        self._peer.run(self._consumer.unsubscribe())
+    def unsubscribe(self, *, force: bool = False) -> None:
+        self._peer.run(self._consumer.unsubscribe(force=force))
+
+    def broker_stats(self) -> dict[str, Any]:
+        """What the broker counts of it, on a topic without partitions."""
+        (stats,) = self._peer.run(self._consumer.broker_stats()).values()
+        return stats
+
+    @property
+    def is_active(self) -> bool:
+        return self._consumer.is_active
 
     def close(self) -> None:
         self._peer.run(self._consumer.close())

@@ -12,8 +12,8 @@ use tokio::net::TcpStream;
 
 use crate::expect;
 use crate::house::{House, receive, send, subscription, text};
-use crate::raw::{connect, dial, greet, introduction, produce_on};
 use crate::support::peer::soon;
+use crate::support::raw::{connect, dial, greet, introduction, produce_on};
 use crate::support::setup::{client_with, options};
 
 pub fn limits(limits: Limits) -> BrokerOptions {
@@ -24,7 +24,7 @@ pub fn limits(limits: Limits) -> BrokerOptions {
 async fn both_sides_speak_the_older_version() {
     let house = House::new();
     for (ours, agreed) in [(Some(21), 21), (Some(99), 21), (Some(12), 12), (None, 0)] {
-        let mut wire = dial(&house.broker).await;
+        let mut wire = dial(house.broker.address()).await;
         let connect = CommandConnect { protocol_version: ours, ..introduction() };
         assert_eq!(greet(&mut wire, connect).await.protocol_version, Some(agreed));
     }
@@ -34,7 +34,7 @@ async fn both_sides_speak_the_older_version() {
 #[tokio::test]
 async fn the_broker_says_what_it_is_able_to_do() {
     let house = House::with(limits(Limits { max_message_size: 4321, ..Limits::default() }));
-    let mut wire = dial(&house.broker).await;
+    let mut wire = dial(house.broker.address()).await;
     let connected = greet(&mut wire, introduction()).await;
     let flags = connected.feature_flags.unwrap();
     assert_eq!(connected.max_message_size, Some(4321));
@@ -46,7 +46,7 @@ async fn the_broker_says_what_it_is_able_to_do() {
 #[tokio::test]
 async fn the_first_command_is_an_introduction() {
     let house = House::new();
-    let mut wire = dial(&house.broker).await;
+    let mut wire = dial(house.broker.address()).await;
     wire.send(CommandPing {}).await;
     wire.closed().await;
     house.close().await;
@@ -56,7 +56,7 @@ async fn the_first_command_is_an_introduction() {
 async fn a_client_that_does_not_introduce_itself_is_dropped() {
     let short = Limits { handshake_timeout: Duration::from_millis(50), ..Limits::default() };
     let house = House::with(limits(short));
-    dial(&house.broker).await.closed().await;
+    dial(house.broker.address()).await.closed().await;
     house.close().await;
 }
 
@@ -64,7 +64,7 @@ async fn a_client_that_does_not_introduce_itself_is_dropped() {
 async fn a_ping_is_answered_and_a_silent_client_is_pinged_then_dropped() {
     let short = Limits { keep_alive_interval: Duration::from_millis(100), ..Limits::default() };
     let house = House::with(limits(short));
-    let mut wire = connect(&house.broker).await;
+    let mut wire = connect(house.broker.address()).await;
     wire.send(CommandPing {}).await;
     expect!(wire, Pong);
     for _ in 0..3 {
@@ -79,7 +79,7 @@ async fn a_ping_is_answered_and_a_silent_client_is_pinged_then_dropped() {
 #[tokio::test]
 async fn moving_the_clock_drops_nobody() {
     let house = House::new();
-    let mut wire = connect(&house.broker).await;
+    let mut wire = connect(house.broker.address()).await;
     house.broker.advance(Duration::from_hours(24));
     wire.send(CommandPing {}).await;
     expect!(wire, Pong);
@@ -89,7 +89,7 @@ async fn moving_the_clock_drops_nobody() {
 #[tokio::test]
 async fn connections_over_the_limit_are_closed() {
     let house = House::with(limits(Limits { connections: 1, ..Limits::default() }));
-    let first = connect(&house.broker).await;
+    let first = connect(house.broker.address()).await;
     let mut second = soon("a connection", TcpStream::connect(house.broker.address())).await.unwrap();
     let read = soon("the end", second.read(&mut [0; 1])).await;
     assert!(matches!(read, Ok(0) | Err(_)));
@@ -111,9 +111,9 @@ async fn connections_over_the_limit_are_closed() {
 #[tokio::test]
 async fn a_connection_has_so_many_producers_and_consumers() {
     let house = House::with(limits(Limits { handles_per_connection: 1, ..Limits::default() }));
-    let mut wire = connect(&house.broker).await;
+    let mut wire = connect(house.broker.address()).await;
     produce_on(&mut wire, "t").await;
-    wire.send(crate::raw::subscribe("t")).await;
+    wire.send(crate::support::raw::subscribe("t")).await;
     assert_eq!(expect!(wire, Error).error, ServerError::TooManyRequests as i32);
     house.close().await;
 }

@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use crate::expect;
 use crate::house::House;
 use crate::http::{ask, ask_as};
-use crate::raw::{dial, greet, introduction};
 use crate::support::peer::soon;
+use crate::support::raw::{dial, greet, introduction};
 use crate::support::setup::{client_with, options};
 
 const SECRET: &[u8] = b"a secret for this test, 32 bytes";
@@ -76,7 +76,7 @@ fn response(token: &str) -> CommandAuthResponse {
 #[tokio::test]
 async fn a_good_token_lets_in_and_others_do_not() {
     let house = House::with(secret());
-    greet(&mut dial(&house.broker).await, with_token(&token(SECRET, seconds() + 60))).await;
+    greet(&mut dial(house.broker.address()).await, with_token(&token(SECRET, seconds() + 60))).await;
     let unsigned = format!("{}.{}.", base64(br#"{"alg":"none"}"#), base64(br#"{"sub":"alice"}"#));
     let bad = [
         introduction(),
@@ -87,7 +87,7 @@ async fn a_good_token_lets_in_and_others_do_not() {
         with_token(SIGNED_BY_RSA),
     ];
     for connect in bad {
-        let mut wire = dial(&house.broker).await;
+        let mut wire = dial(house.broker.address()).await;
         wire.send(connect).await;
         assert_eq!(expect!(wire, Error).error, ServerError::AuthenticationError as i32);
         wire.closed().await;
@@ -98,8 +98,8 @@ async fn a_good_token_lets_in_and_others_do_not() {
 #[tokio::test]
 async fn a_token_signed_by_rsa_lets_in() {
     let house = House::with(public());
-    greet(&mut dial(&house.broker).await, with_token(SIGNED_BY_RSA)).await;
-    let mut wire = dial(&house.broker).await;
+    greet(&mut dial(house.broker.address()).await, with_token(SIGNED_BY_RSA)).await;
+    let mut wire = dial(house.broker.address()).await;
     wire.send(with_token(&token(SECRET, seconds() + 60))).await;
     assert_eq!(expect!(wire, Error).error, ServerError::AuthenticationError as i32);
     house.close().await;
@@ -122,7 +122,7 @@ async fn our_client_brings_its_token_or_learns_that_it_lacks_one() {
 #[tokio::test]
 async fn an_expired_token_is_asked_for_anew() {
     let house = House::with(secret());
-    let mut wire = dial(&house.broker).await;
+    let mut wire = dial(house.broker.address()).await;
     greet(&mut wire, with_token(&token(SECRET, seconds() + 3600))).await;
     house.clock.advance(Duration::from_secs(3601));
     expect!(wire, AuthChallenge);
@@ -143,9 +143,9 @@ async fn who_does_not_answer_a_challenge_or_cannot_is_dropped() {
     options.limits.handshake_timeout = Duration::from_secs(1);
     let house = House::with(options);
     let connect = with_token(&token(SECRET, seconds() + 3600));
-    let mut silent = dial(&house.broker).await;
+    let mut silent = dial(house.broker.address()).await;
     greet(&mut silent, connect.clone()).await;
-    let mut old = dial(&house.broker).await;
+    let mut old = dial(house.broker.address()).await;
     let unable = CommandConnect { feature_flags: Some(FeatureFlags::default()), ..connect };
     greet(&mut old, unable).await;
     house.clock.advance(Duration::from_secs(3601));

@@ -8,8 +8,8 @@ use fastapi_pulsar_core::protocol::proto::{CommandFlow, CommandPing, ServerError
 
 use crate::expect;
 use crate::house::{House, acknowledge, receive, send, text};
-use crate::raw::{connect, produce_on, subscribe};
 use crate::support::peer::soon;
+use crate::support::raw::{connect, produce_on, subscribe};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_outlives_the_loss_of_its_connections() {
@@ -29,8 +29,8 @@ async fn a_client_outlives_the_loss_of_its_connections() {
 #[tokio::test]
 async fn connections_are_chosen_by_topic_and_by_client() {
     let house = House::new();
-    let mut first = connect(&house.broker).await;
-    let mut second = connect(&house.broker).await;
+    let mut first = connect(house.broker.address()).await;
+    let mut second = connect(house.broker.address()).await;
     produce_on(&mut first, "a").await;
     produce_on(&mut second, "b").await;
     let name = |topic: &str| format!("persistent://public/default/{topic}");
@@ -46,7 +46,7 @@ async fn connections_are_chosen_by_topic_and_by_client() {
 #[tokio::test]
 async fn the_next_commands_fail_as_asked_and_then_no_more() {
     let house = House::new();
-    let mut wire = connect(&house.broker).await;
+    let mut wire = connect(house.broker.address()).await;
     let error = server_error_named("TooManyRequests").unwrap();
     house.broker.faults().on_next("Subscribe", 2, None, Action::Fail(error)).unwrap();
     for _ in 0..2 {
@@ -75,7 +75,7 @@ async fn a_refused_creation_is_our_clients_error() {
 #[tokio::test]
 async fn a_delay_is_by_the_brokers_clock() {
     let house = House::new();
-    let mut wire = connect(&house.broker).await;
+    let mut wire = connect(house.broker.address()).await;
     let hour = Duration::from_hours(1);
     house.broker.faults().on_next("Ping", 1, None, Action::Delay(hour)).unwrap();
     wire.send(CommandPing {}).await;
@@ -90,7 +90,7 @@ async fn a_delay_is_by_the_brokers_clock() {
 #[tokio::test]
 async fn an_ignored_command_is_never_answered() {
     let house = House::new();
-    let mut wire = connect(&house.broker).await;
+    let mut wire = connect(house.broker.address()).await;
     house.broker.faults().on_next("Lookup", 1, None, Action::Ignore).unwrap();
     wire.send(fastapi_pulsar_core::protocol::proto::CommandLookupTopic {
         topic: "t".into(),
@@ -106,9 +106,9 @@ async fn an_ignored_command_is_never_answered() {
 #[tokio::test]
 async fn a_delivery_arrives_damaged() {
     let house = House::new();
-    let mut wire = connect(&house.broker).await;
+    let mut wire = connect(house.broker.address()).await;
     produce_on(&mut wire, "t").await;
-    crate::raw::send(&mut wire, 0, b"body").await;
+    crate::support::raw::send(&mut wire, 0, b"body").await;
     expect!(wire, SendReceipt);
     house.broker.faults().corrupt_next(1, None);
     wire.send(subscribe("t")).await;
@@ -122,7 +122,7 @@ async fn a_delivery_arrives_damaged() {
 #[tokio::test]
 async fn what_a_client_says_is_left_unread_until_the_broker_is_healed() {
     let house = House::new();
-    let mut wire = connect(&house.broker).await;
+    let mut wire = connect(house.broker.address()).await;
     assert_eq!(house.broker.stop_reading(None, Some("raw")).unwrap(), 1);
     // The first may be read already: the broker was waiting for it.
     wire.send(CommandPing {}).await;

@@ -11,8 +11,8 @@ use tokio::net::TcpStream;
 use crate::connections::limits;
 use crate::expect;
 use crate::house::{House, receive, send, text};
-use crate::raw::{connect, dial, produce_on, send as send_raw, send_frame, subscribe};
 use crate::support::peer::{metadata, soon};
+use crate::support::raw::{connect, dial, produce_on, send as send_raw, send_frame, subscribe};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn garbage_ends_its_own_connection_only() {
@@ -39,7 +39,7 @@ async fn garbage_ends_its_own_connection_only() {
 async fn garbage_behind_an_introduction_is_an_error_and_the_end() {
     let house = House::new();
     for garbage in [&[0xff; 64][..], &[0, 0, 0, 4, 0xff, 0xff, 0xff, 0xff], &[0, 0, 0, 5, 0, 0, 0, 1, 0xff]] {
-        let mut wire = connect(&house.broker).await;
+        let mut wire = connect(house.broker.address()).await;
         wire.raw(garbage).await;
         assert_eq!(expect!(wire, Error).request_id, u64::MAX);
         wire.closed().await;
@@ -50,10 +50,10 @@ async fn garbage_behind_an_introduction_is_an_error_and_the_end() {
 #[tokio::test]
 async fn a_length_over_the_limit_is_refused_at_once() {
     let house = House::new();
-    let mut stranger = dial(&house.broker).await;
+    let mut stranger = dial(house.broker.address()).await;
     stranger.raw(&(1_u32 << 30).to_be_bytes()).await;
     stranger.closed().await;
-    let mut wire = connect(&house.broker).await;
+    let mut wire = connect(house.broker.address()).await;
     let limit = Limits::default().max_message_size + FRAME_OVERHEAD;
     wire.raw(&u32::try_from(limit + 1).unwrap().to_be_bytes()).await;
     expect!(wire, Error);
@@ -65,7 +65,7 @@ async fn a_length_over_the_limit_is_refused_at_once() {
 async fn a_frame_that_never_ends_is_given_up() {
     let short = Limits { write_timeout: Duration::from_millis(100), ..Limits::default() };
     let house = House::with(limits(short));
-    let mut wire = connect(&house.broker).await;
+    let mut wire = connect(house.broker.address()).await;
     wire.raw(&[0, 0, 1, 0, 0]).await;
     expect!(wire, Error);
     wire.closed().await;
@@ -76,14 +76,14 @@ async fn a_frame_that_never_ends_is_given_up() {
 async fn a_client_that_does_not_read_is_dropped() {
     let short = Limits { write_timeout: Duration::from_millis(200), ..Limits::default() };
     let house = House::with(limits(short));
-    let mut wire = connect(&house.broker).await;
+    let mut wire = connect(house.broker.address()).await;
     produce_on(&mut wire, "t").await;
     let body = vec![7; 1 << 20];
     for sequence_id in 0..32 {
         send_raw(&mut wire, sequence_id, &body).await;
         expect!(wire, SendReceipt);
     }
-    let mut lazy = connect(&house.broker).await;
+    let mut lazy = connect(house.broker.address()).await;
     lazy.send(subscribe("t")).await;
     expect!(lazy, Success);
     lazy.send(CommandFlow { consumer_id: 1, message_permits: 1000 }).await;
@@ -105,7 +105,7 @@ async fn questions_without_end_from_a_client_that_does_not_read_are_left_unread(
     let mut socket = soon("a connection", TcpStream::connect(house.broker.address())).await.unwrap();
     let mut bytes = bytes::BytesMut::new();
     let encode = fastapi_pulsar_core::protocol::frame::encode_command;
-    encode(&crate::raw::introduction().into(), &mut bytes);
+    encode(&crate::support::raw::introduction().into(), &mut bytes);
     for request_id in 0..10_000 {
         encode(
             &CommandLookupTopic { request_id, topic: "t".into(), ..Default::default() }.into(),
@@ -120,7 +120,7 @@ async fn questions_without_end_from_a_client_that_does_not_read_are_left_unread(
 #[tokio::test]
 async fn a_damaged_message_is_refused_and_the_connection_lives() {
     let house = House::new();
-    let mut wire = connect(&house.broker).await;
+    let mut wire = connect(house.broker.address()).await;
     produce_on(&mut wire, "t").await;
     let mut damaged = send_frame(0, &metadata("raw", 0), b"body");
     *damaged.last_mut().unwrap() ^= 1;
@@ -135,7 +135,7 @@ async fn a_damaged_message_is_refused_and_the_connection_lives() {
 #[tokio::test]
 async fn a_send_without_its_producer_is_refused() {
     let house = House::new();
-    let mut wire = connect(&house.broker).await;
+    let mut wire = connect(house.broker.address()).await;
     send_raw(&mut wire, 3, b"body").await;
     assert_eq!(expect!(wire, SendError).sequence_id, 3);
     house.close().await;

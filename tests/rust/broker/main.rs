@@ -13,7 +13,6 @@ mod hostile;
 mod house;
 mod http;
 mod questions;
-mod raw;
 mod restarting;
 mod round_trip;
 mod schemas;

@@ -1,5 +1,6 @@
 //! A real broker, for tests that ask for one: `PULSAR_SERVICE_URL` and `PULSAR_ADMIN_URL` say where it is.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use fastapi_pulsar_core::client::options::ProducerOptions;
@@ -14,6 +15,12 @@ pub const LIMIT: Duration = Duration::from_mins(1);
 
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} must say where the real broker is"))
+}
+
+/// Where it listens.
+pub fn address() -> SocketAddr {
+    let url = variable("PULSAR_SERVICE_URL");
+    url.trim_start_matches("pulsar://").parse().unwrap_or_else(|_| panic!("{url} must name an address"))
 }
 
 pub fn client() -> Client {

@@ -4,4 +4,6 @@
 pub mod broker;
 pub mod certificates;
 pub mod peer;
+pub mod raw;
 pub mod setup;
+pub mod watching;

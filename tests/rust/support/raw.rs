@@ -1,6 +1,7 @@
 //! A client that says exactly what the test wants, frame by frame.
 
-use fastapi_pulsar_core::broker::Broker;
+use std::net::SocketAddr;
+
 use fastapi_pulsar_core::protocol::frame;
 use fastapi_pulsar_core::protocol::proto::{
     BaseCommand, CommandConnect, CommandConnected, CommandProducer, CommandSend, CommandSubscribe,
@@ -8,12 +9,12 @@ use fastapi_pulsar_core::protocol::proto::{
 };
 use tokio::net::TcpStream;
 
+use super::peer::{Wire, metadata, soon};
 use crate::expect;
-use crate::support::peer::{Wire, metadata, soon};
 
 /// A connection without an introduction.
-pub async fn dial(broker: &Broker) -> Wire {
-    let socket = soon("a connection", TcpStream::connect(broker.address())).await.unwrap();
+pub async fn dial(broker: SocketAddr) -> Wire {
+    let socket = soon("a connection", TcpStream::connect(broker)).await.unwrap();
     let mut wire = Wire::new(socket, String::new());
     wire.automatic = false;
     wire
@@ -35,7 +36,7 @@ pub async fn greet(wire: &mut Wire, connect: CommandConnect) -> CommandConnected
 }
 
 /// A connection past its introduction.
-pub async fn connect(broker: &Broker) -> Wire {
+pub async fn connect(broker: SocketAddr) -> Wire {
     let mut wire = dial(broker).await;
     greet(&mut wire, introduction()).await;
     wire
