@@ -47,6 +47,14 @@ def test_no_file_has_outgrown_the_house(suffix: str) -> None:
     assert {path: length for path, length in lengths.items() if length > LIMITS[suffix]} == {}
 
 
+def test_no_file_is_a_link() -> None:
+    """Not every way of copying a checkout keeps them; a demo whose data was a link lost it so."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--stage"], cwd=ROOT, capture_output=True, check=True, text=True, timeout=30
+    )
+    assert [line for line in listed.stdout.splitlines() if line.startswith("120000")] == []
+
+
 @pytest.mark.parametrize("what", FOREIGN)
 def test_nothing_of_one_machine_is_in_the_project(what: str) -> None:
     files = [path for path in tracked() if path != Path(__file__) and path.name != "Cargo.lock"]
