@@ -265,7 +265,7 @@ impl Consumer {
 
     /// Whether messages may arrive: on Failover, whether this consumer is the active one of any partition.
     pub fn is_active(&self) -> bool {
-        self.core().partitions.read().iter().any(|partition| partition.active.load(Ordering::Acquire))
+        self.core().partitions.read().iter().any(|partition| partition.is_active())
     }
 
     pub fn stats(&self) -> ConsumerStats {

@@ -64,7 +64,8 @@ pub(crate) struct Partition {
     pub(crate) ended: Mutex<Option<(u64, Disconnect)>>,
     /// Whether the present session brought anything yet.
     pub(crate) served: AtomicBool,
-    pub(crate) active: AtomicBool,
+    /// The session in which the broker called this consumer the active one, or 0.
+    active: AtomicU64,
     pub(crate) end_of_topic: AtomicBool,
     /// A new subscription starts at the first message, whatever the options say.
     pub(crate) from_earliest: AtomicBool,
@@ -105,7 +106,7 @@ impl Partition {
             connection: Mutex::new(None),
             ended: Mutex::new(None),
             served: AtomicBool::new(false),
-            active: AtomicBool::new(false),
+            active: AtomicU64::new(0),
             end_of_topic: AtomicBool::new(false),
             from_earliest: AtomicBool::new(false),
             reading: Mutex::new(ReadPosition::new(start, durable)),
@@ -145,6 +146,25 @@ impl Partition {
         self.attempts.fetch_add(1, Ordering::AcqRel) + 1
     }
 
+    /// Whether this is the latest attempt: what the broker tells of it may come before the answer to it.
+    pub(crate) fn is_latest(&self, session: u64) -> bool {
+        self.attempts.load(Ordering::Acquire) == session
+    }
+
+    /// The broker says whether this consumer is the active one.
+    pub(crate) fn active_changed(&self, session: u64, active: bool) {
+        if self.is_latest(session) {
+            self.active.store(if active { session } else { 0 }, Ordering::Release);
+        }
+    }
+
+    /// Whether messages may arrive: on Failover, whether the broker called this consumer the active one.
+    pub(crate) fn is_active(&self) -> bool {
+        let session = *self.session.borrow();
+        let failover = self.options().r#type == SubscriptionKind::Failover;
+        session > 0 && (!failover || self.active.load(Ordering::Acquire) == session)
+    }
+
     /// Whether deliveries of this session are wanted.
     pub(crate) fn accepts(&self, session: u64) -> bool {
         self.live.load(Ordering::Acquire) == session
@@ -167,7 +187,6 @@ impl Partition {
     pub(crate) fn begin_session(&self, session: u64, connection: Connection) {
         *self.connection.lock() = Some(connection);
         self.served.store(false, Ordering::Release);
-        self.active.store(self.options().r#type != SubscriptionKind::Failover, Ordering::Release);
         self.session.send_replace(session);
         self.open_window();
         // What was settled meanwhile waits for it.
@@ -180,7 +199,6 @@ impl Partition {
         let (_, reason) = self.ended.lock().take_if(|(ended, _)| *ended == session)?;
         *self.connection.lock() = None;
         self.session.send_replace(0);
-        self.active.store(false, Ordering::Release);
         Some(reason)
     }
 

@@ -234,13 +234,11 @@ impl ConsumerSink for Sink {
     }
 
     fn active_changed(&self, _connection: u64, active: bool) {
-        if self.partition.accepts(self.session) {
-            self.partition.active.store(active, Ordering::Release);
-        }
+        self.partition.active_changed(self.session, active);
     }
 
     fn end_of_topic(&self, _connection: u64) {
-        if self.partition.accepts(self.session) {
+        if self.partition.is_latest(self.session) {
             self.partition.end_of_topic.store(true, Ordering::Release);
             self.partition.wake.notify_one();
         }

@@ -100,7 +100,9 @@ async fn the_topics_of_a_namespace_are_listed_by_pattern_and_hash() {
 async fn a_watcher_hears_of_topics_that_come_and_go() {
     let house = House::new();
     let registry = house.broker.core().unwrap().registry.clone();
-    let delete = async |name: &str| registry.remove_topic(&TopicName::parse(name).unwrap());
+    let delete = async |name: &str| {
+        registry.remove_topic(&TopicName::parse(name).unwrap()).unwrap();
+    };
     topics_that_come_and_go(house.broker.address(), "persistent://public/default/orders", delete).await;
     house.close().await;
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use fastapi_pulsar_core::client::options::ConsumerOptions;
+use fastapi_pulsar_core::client::auth::NoAuthentication;
+use fastapi_pulsar_core::client::options::{ConsumerOptions, SubscriptionKind};
+use fastapi_pulsar_core::clock::Clock;
 use fastapi_pulsar_core::error::ErrorKind;
 use fastapi_pulsar_core::protocol::proto::{
     CommandActiveConsumerChange, CommandCloseConsumer, CommandError, CommandReachedEndOfTopic, ServerError,
@@ -10,7 +12,8 @@ use fastapi_pulsar_core::protocol::proto::{
 
 use crate::expect;
 use crate::scene::{Scene, accept, one_topic, succeed};
-use crate::support::peer::Wire;
+use crate::support::peer::{Peer, Wire, soon};
+use crate::support::setup::{client_with, options};
 
 #[tokio::test]
 async fn a_lost_connection_is_made_again_and_what_was_queued_is_stale() {
@@ -142,7 +145,6 @@ async fn acknowledgements_made_during_an_outage_are_sent_after_it() {
 
 #[tokio::test]
 async fn activity_of_a_failover_consumer_is_known() {
-    use fastapi_pulsar_core::client::options::SubscriptionKind;
     let options = ConsumerOptions { r#type: SubscriptionKind::Failover, ..one_topic() };
     let mut scene = Scene::flowing(options).await;
     assert!(!scene.consumer.is_active());
@@ -151,6 +153,28 @@ async fn activity_of_a_failover_consumer_is_known() {
     scene.deliver(0).await;
     scene.receive().await;
     assert!(scene.consumer.is_active() && scene.consumer.is_connected());
+}
+
+/// A broker tells both as soon as it has the consumer, which may be before it has answered.
+#[tokio::test]
+async fn what_is_told_before_the_answer_counts() {
+    let peer = Peer::start().await;
+    let client = client_with(options(&peer.url()), NoAuthentication, &Clock::default());
+    let consumer = ConsumerOptions { r#type: SubscriptionKind::Failover, ..one_topic() };
+    let creating = tokio::spawn({
+        let client = client.clone();
+        async move { client.consumer(consumer).await }
+    });
+    let mut wire = peer.connect().await;
+    let subscribe = expect!(wire, Subscribe);
+    let consumer_id = subscribe.consumer_id;
+    wire.send(CommandActiveConsumerChange { consumer_id, is_active: Some(true) }).await;
+    wire.send(CommandReachedEndOfTopic { consumer_id }).await;
+    succeed(&mut wire, subscribe.request_id).await;
+    let consumer = soon("the consumer", creating).await.unwrap().unwrap();
+    assert!(consumer.is_active());
+    let ended = soon("the end of the topic", consumer.receive()).await;
+    assert_eq!(ended.unwrap_err().kind(), ErrorKind::TopicTerminated);
 }
 
 #[tokio::test]
