@@ -2,15 +2,19 @@
 
 use std::net::SocketAddr;
 
-use fastapi_pulsar_core::protocol::proto::{CommandWatchTopicList, CommandWatchTopicListClose};
+use fastapi_pulsar_core::protocol::proto::{
+    CommandLookupTopic, CommandWatchTopicList, CommandWatchTopicListClose,
+};
 
 use super::peer::Wire;
 use super::raw::{connect, produce_on};
 use crate::expect;
 
-/// A topic exists as long as somebody produces on it, or longer.
+/// A topic exists as long as somebody produces on it, or longer. A broker takes charge of it when it is looked up.
 async fn topic(broker: SocketAddr, name: &str) -> Wire {
     let mut wire = connect(broker).await;
+    wire.send(CommandLookupTopic { topic: name.into(), request_id: 0, ..Default::default() }).await;
+    expect!(wire, LookupTopicResponse);
     produce_on(&mut wire, name).await;
     wire
 }
