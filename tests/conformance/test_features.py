@@ -4,7 +4,6 @@ import base64
 import json
 import threading
 import time
-from typing import Any
 
 import pytest
 
@@ -13,7 +12,6 @@ from tests.pulsar.harness.admin import AdminError, topic_path
 from tests.pulsar.peers import ConsumerOptions, Outgoing, ProducerOptions
 from tests.pulsar.peers.interface import receive_exactly
 from tests.pulsar.peers.official import OfficialPeer
-from tests.pulsar.peers.ours import OursPeer
 from tests.pulsar.peers.ours import OursPeer
 from tests.pulsar.plugin import Broker
 
