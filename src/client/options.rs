@@ -181,6 +181,9 @@ pub struct ProducerOptions {
     pub batch_max_bytes: usize,
     #[serde(deserialize_with = "seconds")]
     pub batch_max_delay: Duration,
+    /// Whether a batch waits for more although nothing is under way to the broker. Otherwise it waits only behind others: who
+    /// publishes now and then is not kept waiting, and who publishes much fills batches all the same.
+    pub batch_when_idle: bool,
     pub compression: CompressionKind,
     pub routing: Routing,
     pub hashing: Hashing,
@@ -207,6 +210,7 @@ impl Default for ProducerOptions {
             batch_max_messages: 1000,
             batch_max_bytes: 128 * 1024,
             batch_max_delay: Duration::from_millis(1),
+            batch_when_idle: false,
             compression: CompressionKind::default(),
             routing: Routing::default(),
             hashing: Hashing::default(),

@@ -176,7 +176,7 @@ async def test_send(pulsar_broker: Broker, topic: str) -> None:
 async def test_a_send_that_waits_for_room_is_taken_back(pulsar_broker: Broker, topic: str) -> None:
     async with PulsarClient(pulsar_broker.service_url) as client:
         consumer = await client.consumer(topic, "s", initial_position="earliest")
-        producer = await client.producer(topic, max_pending_messages=1, batch_max_delay=3600)
+        producer = await client.producer(topic, max_pending_messages=1, batch_max_delay=3600, batch_when_idle=True)
         # In the same process, it could answer before those behind give up.
         if isinstance(pulsar_broker, EmbeddedBroker):
             pulsar_broker.delay_next("Send", 0.5)
@@ -200,7 +200,7 @@ async def test_a_send_that_waits_for_room_is_taken_back(pulsar_broker: Broker, t
 async def test_an_admitted_send_is_sent_though_it_was_cancelled(pulsar_broker: Broker, topic: str) -> None:
     async with PulsarClient(pulsar_broker.service_url) as client:
         consumer = await client.consumer(topic, "s", initial_position="earliest")
-        producer = await client.producer(topic, batch_max_delay=3600)
+        producer = await client.producer(topic, batch_max_delay=3600, batch_when_idle=True)
         task = asyncio.ensure_future(producer.send(b"x"))
         await asyncio.sleep(0)
         assert producer.stats()["pending_messages"] == 1

@@ -36,7 +36,7 @@ async def test_fault_08_a_rejected_send_leaves_nothing(client: PulsarClient, top
     rejections = 100_000
     # The batch stays open, so the one message in it is all that may be pending.
     producer = await client.producer(
-        topic, on_full="error", max_pending_messages=1, batching="default", batch_max_delay=1000
+        topic, on_full="error", max_pending_messages=1, batching="default", batch_max_delay=1000, batch_when_idle=True
     )
     admitted = asyncio.ensure_future(producer.send(b"first"))
     await asyncio.sleep(0)
@@ -82,7 +82,7 @@ async def test_fault_11_one_disconnect_leaves_one_connection(client: PulsarClien
 async def test_fault_12_close_sends_what_is_buffered(client: PulsarClient, topic: str) -> None:
     """`close()` failed buffered messages."""
     async with client.consumer(topic, "s", initial_position="earliest") as consumer:
-        producer = await client.producer(topic, batching="default", batch_max_delay=30)
+        producer = await client.producer(topic, batching="default", batch_max_delay=30, batch_when_idle=True)
         sends = [asyncio.ensure_future(producer.send(b"%d" % number)) for number in range(10)]
         await asyncio.sleep(0)
         await producer.close()

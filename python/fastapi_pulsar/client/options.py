@@ -48,6 +48,7 @@ class ProducerOptions(TypedDict, total=False):
     batch_max_messages: Positive
     batch_max_bytes: Positive
     batch_max_delay: Seconds
+    batch_when_idle: bool
     compression: Literal["none", "lz4", "zlib", "zstd", "snappy"]
     routing: Literal["round_robin", "single"] | Router
     hashing: Literal["java", "murmur3", "cpp"]

@@ -216,7 +216,12 @@ impl Partition {
         };
         lane.looked_at();
         let over = state.phase == Phase::Closed || lane.failed.is_some();
-        let delay = self.shared.options.batch_max_delay.min(state.send_timeout.unwrap_or(Duration::MAX));
+        let options = &self.shared.options;
+        let delay = if lane.pending.is_empty() && !options.batch_when_idle {
+            Duration::ZERO
+        } else {
+            options.batch_max_delay.min(state.send_timeout.unwrap_or(Duration::MAX))
+        };
         let due = lane.batcher.opened_at().map(|opened| opened + delay);
         if due.is_some_and(|due| due <= now) {
             lane.close_batches(state.send_timeout);

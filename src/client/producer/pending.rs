@@ -65,6 +65,10 @@ pub(super) struct Pending {
 }
 
 impl Pending {
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     pub(super) fn push(&mut self, mut entry: Entry) {
         entry.id = self.next_id;
         self.next_id += 1;

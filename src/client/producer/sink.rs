@@ -23,6 +23,9 @@ impl ProducerSink for Partition {
             Receipt::Confirmed(entry) => {
                 let id = lane.confirm(&entry, &receipt);
                 effects.finish(*entry, Ok(id), &mut state.pending);
+                if lane.pending.is_empty() && !lane.batcher.is_empty() {
+                    lane.wake(&mut effects); // The open batch waited behind this entry.
+                }
             }
             Receipt::Stale => {}
             // Something before was lost on the way: send it all again.

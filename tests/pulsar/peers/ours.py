@@ -32,6 +32,7 @@ class OursPeer:
             batching=options.batching,
             batch_max_messages=options.batch_max_messages,
             batch_max_delay=0.05,
+            batch_when_idle=True,
             compression=options.compression,
             access_mode=options.access_mode,
             **arguments,

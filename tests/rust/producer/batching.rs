@@ -52,6 +52,22 @@ async fn a_batch_is_closed_by_time() {
 }
 
 #[tokio::test]
+async fn a_batch_waits_behind_others_only() {
+    let mut bench = Bench::new(ProducerOptions { batch_when_idle: false, ..options() }).await;
+    let first = bench.send(text("a")).unwrap();
+    let alone = bench.entry().await;
+    assert_eq!(alone.payloads(), ["a"]);
+    let behind = ["b", "c"].map(|payload| bench.send(text(payload)).unwrap());
+    bench.confirm(alone.command.sequence_id).await;
+    first.outcome().await.unwrap();
+    assert_eq!(bench.store().await.payloads(), ["b", "c"]);
+    for sent in behind {
+        sent.outcome().await.unwrap();
+    }
+    bench.close().await;
+}
+
+#[tokio::test]
 async fn a_flush_closes_batches_and_waits_for_their_receipts() {
     let mut bench = Bench::new(options()).await;
     soon("flushing nothing", bench.producer.flush()).await.unwrap();

@@ -38,6 +38,7 @@ pub fn options() -> ProducerOptions {
     ProducerOptions {
         topic: "t".into(),
         batch_max_delay: 100 * HOUR,
+        batch_when_idle: true,
         send_timeout: Duration::ZERO,
         ..ProducerOptions::default()
     }

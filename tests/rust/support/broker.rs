@@ -59,6 +59,7 @@ pub async fn producer(client: &Client, topic: &str) -> Producer {
     let options = ProducerOptions {
         topic: topic.into(),
         batch_max_delay: Duration::from_secs(10),
+        batch_when_idle: true,
         max_pending_messages: 0,
         ..ProducerOptions::default()
     };
