@@ -13,9 +13,9 @@ T = TypeVar("T")
 class OursPeer:
     name = "ours"
 
-    def __init__(self, service_url: str, **settings: Any) -> None:
+    def __init__(self, service_url: str) -> None:
         self.runner = asyncio.Runner()
-        self._client = PulsarClient(service_url, **settings)
+        self._client = PulsarClient(service_url)
 
     def run(self, awaitable: Awaitable[T]) -> T:
         async def wait() -> T:
