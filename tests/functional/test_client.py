@@ -92,7 +92,9 @@ async def test_send_many_answers_for_each(client: PulsarClient, topic: str) -> N
 
 
 async def test_a_full_queue_is_an_error_if_so_configured(client: PulsarClient, topic: str) -> None:
-    producer = await client.producer(topic, on_full="error", max_pending_messages=1, batch_max_delay=3600, batch_when_idle=True)
+    producer = await client.producer(
+        topic, on_full="error", max_pending_messages=1, batch_max_delay=3600, batch_when_idle=True
+    )
     first = asyncio.ensure_future(producer.send(b"1"))
     await asyncio.sleep(0)
     with pytest.raises(QueueFullError):
