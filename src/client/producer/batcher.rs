@@ -20,6 +20,8 @@ pub(super) struct BatchLimits {
     pub(super) enabled: bool,
     /// A batch with a key holds this key only, so that `Key_Shared` can give it to one consumer.
     pub(super) by_key: bool,
+    /// Whether a batch waits for more although no entry is before it.
+    pub(super) when_idle: bool,
     pub(super) max_messages: usize,
     pub(super) max_bytes: usize,
 }
@@ -33,6 +35,7 @@ impl BatchLimits {
         Self {
             enabled: options.batching != Batching::Off,
             by_key: matches!(options.batching, Batching::Auto | Batching::Key),
+            when_idle: options.batch_when_idle,
             max_messages: if options.batch_max_messages == 0 {
                 usize::MAX
             } else {
@@ -262,7 +265,7 @@ mod tests {
     use crate::client::producer::message::{Key, OutgoingMessage};
 
     fn limits(by_key: bool) -> BatchLimits {
-        BatchLimits { enabled: true, by_key, max_messages: 4, max_bytes: 1000 }
+        BatchLimits { enabled: true, by_key, when_idle: false, max_messages: 4, max_bytes: 1000 }
     }
 
     fn message(key: Option<&str>) -> OutgoingMessage<'static> {

@@ -72,6 +72,18 @@ impl Lane {
         self.woken = false;
     }
 
+    /// Whether a batch is not kept open, since no entry is before it.
+    pub(super) fn is_idle(&self) -> bool {
+        self.pending.is_empty() && !self.limits.when_idle
+    }
+
+    /// An entry is done, stored or not: a batch that waited behind it may go.
+    pub(super) fn entry_done(&mut self, effects: &mut Effects) {
+        if self.is_idle() && !self.batcher.is_empty() {
+            self.wake(effects);
+        }
+    }
+
     /// Why this message cannot be sent here, if it cannot.
     pub(super) fn check(&self, message: &Prepared<'_>) -> Result<()> {
         if let Some(error) = &self.failed {

@@ -216,11 +216,10 @@ impl Partition {
         };
         lane.looked_at();
         let over = state.phase == Phase::Closed || lane.failed.is_some();
-        let options = &self.shared.options;
-        let delay = if lane.pending.is_empty() && !options.batch_when_idle {
+        let delay = if lane.is_idle() {
             Duration::ZERO
         } else {
-            options.batch_max_delay.min(state.send_timeout.unwrap_or(Duration::MAX))
+            self.shared.options.batch_max_delay.min(state.send_timeout.unwrap_or(Duration::MAX))
         };
         let due = lane.batcher.opened_at().map(|opened| opened + delay);
         if due.is_some_and(|due| due <= now) {

@@ -23,9 +23,7 @@ impl ProducerSink for Partition {
             Receipt::Confirmed(entry) => {
                 let id = lane.confirm(&entry, &receipt);
                 effects.finish(*entry, Ok(id), &mut state.pending);
-                if lane.pending.is_empty() && !lane.batcher.is_empty() {
-                    lane.wake(&mut effects); // The open batch waited behind this entry.
-                }
+                lane.entry_done(&mut effects);
             }
             Receipt::Stale => {}
             // Something before was lost on the way: send it all again.
@@ -62,6 +60,7 @@ impl ProducerSink for Partition {
         if refused {
             if let Some(entry) = lane.pending.remove(id) {
                 effects.finish(entry, Err(error), &mut state.pending);
+                lane.entry_done(&mut effects);
             }
         } else {
             self.lose(connection, Lost::Restart);

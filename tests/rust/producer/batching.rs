@@ -2,7 +2,9 @@
 
 use fastapi_pulsar_core::client::OutgoingMessage;
 use fastapi_pulsar_core::client::options::{Batching, CompressionKind, ProducerOptions};
+use fastapi_pulsar_core::error::ErrorKind;
 use fastapi_pulsar_core::protocol::message_id::MessageId;
+use fastapi_pulsar_core::protocol::proto::{CommandSendError, ServerError};
 
 use crate::bench::{Bench, HOUR, keyed, options, text};
 use crate::support::peer::soon;
@@ -64,6 +66,25 @@ async fn a_batch_waits_behind_others_only() {
     for sent in behind {
         sent.outcome().await.unwrap();
     }
+    bench.close().await;
+}
+
+#[tokio::test]
+async fn a_batch_waits_no_longer_when_what_was_before_it_is_refused() {
+    let mut bench = Bench::new(ProducerOptions { batch_when_idle: false, ..options() }).await;
+    let first = bench.send(text("a")).unwrap();
+    let alone = bench.entry().await;
+    let behind = bench.send(text("b")).unwrap();
+    let command = CommandSendError {
+        producer_id: bench.producer_id,
+        sequence_id: alone.command.sequence_id,
+        error: ServerError::NotAllowedError as i32,
+        message: "unwanted".into(),
+    };
+    bench.wire.send(command).await;
+    assert_eq!(first.outcome().await.unwrap_err().kind(), ErrorKind::NotAllowed);
+    assert_eq!(bench.store().await.payloads(), ["b"]);
+    behind.outcome().await.unwrap();
     bench.close().await;
 }
 
