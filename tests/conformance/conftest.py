@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.pulsar.peers import Outgoing, Peer
+from tests.pulsar.peers import Peer
 from tests.pulsar.peers.java import JavaPeer, JavaProcess
 from tests.pulsar.peers.official import OfficialPeer
 from tests.pulsar.peers.ours import OursPeer
@@ -70,10 +70,6 @@ def pair(connect: Connect, request: pytest.FixtureRequest) -> tuple[Peer, Peer]:
     """A sender and a receiver."""
     sender, receiver = request.param
     return connect(sender), connect(receiver)
-
-
-def numbered(count: int, key: str | None = None, start: int = 0) -> list[Outgoing]:
-    return [Outgoing(b"%d" % number, key=key) for number in range(start, start + count)]
 
 
 def until(what: str, condition: Callable[[], bool], limit: float = 30) -> None:

@@ -4,9 +4,8 @@ import time
 
 import pytest
 
-from tests.conformance.conftest import numbered
 from tests.pulsar.peers import ConsumerOptions, Outgoing, Peer, ProducerOptions
-from tests.pulsar.peers.interface import SubscriptionType, receive_exactly, receive_rest
+from tests.pulsar.peers.interface import SubscriptionType, numbered, receive_exactly, receive_rest
 from tests.pulsar.plugin import Broker
 
 BATCHED = ProducerOptions(batching="default")

@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from tests.conformance.conftest import Client, Connect, numbered, until
+from tests.conformance.conftest import Client, Connect, until
 from tests.pulsar.harness.admin import AdminError, topic_path
 from tests.pulsar.peers import ConsumerOptions, Outgoing, ProducerOptions
-from tests.pulsar.peers.interface import receive_exactly
+from tests.pulsar.peers.interface import numbered, receive_exactly
 from tests.pulsar.peers.official import OfficialPeer
 from tests.pulsar.peers.ours import OursPeer
 from tests.pulsar.plugin import Broker

@@ -4,10 +4,9 @@ import time
 
 import pytest
 
-from tests.conformance.conftest import numbered
 from tests.pulsar.harness.admin import topic_path
 from tests.pulsar.peers import ConsumerOptions, Outgoing, Peer, ProducerOptions
-from tests.pulsar.peers.interface import receive_exactly
+from tests.pulsar.peers.interface import numbered, receive_exactly
 from tests.pulsar.plugin import Broker
 
 

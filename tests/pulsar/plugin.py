@@ -81,8 +81,11 @@ def pulsar_tuned() -> Iterator[Standalone]:
 
 @pytest.fixture(scope="session")
 def pulsar_secure() -> Iterator[Standalone]:
-    """A real broker that asks for a token or a client certificate, on plain and TLS ports."""
-    with Standalone(mtls=True) as broker:
+    """A real broker that asks for a token or a client certificate, on plain and TLS ports.
+
+    Whether a token has expired it looks every second; by default every minute.
+    """
+    with Standalone({"authenticationRefreshCheckSeconds": 1}, mtls=True) as broker:
         yield broker
 
 

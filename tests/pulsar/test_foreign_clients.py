@@ -15,7 +15,7 @@ import pytest
 from tests.conformance.models import EXAMPLE, as_json
 from tests.pulsar.embedded import Embedded
 from tests.pulsar.peers import ConsumerOptions, DeadLetter, Outgoing, ProducerOptions
-from tests.pulsar.peers.interface import receive_exactly, receive_rest
+from tests.pulsar.peers.interface import numbered, receive_exactly, receive_rest
 from tests.pulsar.peers.java import JavaError, JavaPeer, JavaProcess
 
 pytestmark = pytest.mark.pulsar
@@ -70,10 +70,6 @@ def java(java_process: JavaProcess, url: str) -> Iterator[JavaPeer]:
     peer = JavaPeer(java_process, url)
     yield peer
     peer.close()
-
-
-def numbered(count: int) -> list[Outgoing]:
-    return [Outgoing(data=b"%d" % number) for number in range(count)]
 
 
 @pytest.mark.parametrize("batching", ["off", "default"])

@@ -65,7 +65,7 @@ pub(crate) struct Partition {
     /// Whether the present session brought anything yet.
     pub(crate) served: AtomicBool,
     /// The session in which the broker called this consumer the active one, or 0.
-    active: AtomicU64,
+    pub(crate) active: AtomicU64,
     pub(crate) end_of_topic: AtomicBool,
     /// A new subscription starts at the first message, whatever the options say.
     pub(crate) from_earliest: AtomicBool,
@@ -149,13 +149,6 @@ impl Partition {
     /// Whether this is the latest attempt: what the broker tells of it may come before the answer to it.
     pub(crate) fn is_latest(&self, session: u64) -> bool {
         self.attempts.load(Ordering::Acquire) == session
-    }
-
-    /// The broker says whether this consumer is the active one.
-    pub(crate) fn active_changed(&self, session: u64, active: bool) {
-        if self.is_latest(session) {
-            self.active.store(if active { session } else { 0 }, Ordering::Release);
-        }
     }
 
     /// Whether messages may arrive: on Failover, whether the broker called this consumer the active one.

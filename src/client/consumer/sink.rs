@@ -234,7 +234,9 @@ impl ConsumerSink for Sink {
     }
 
     fn active_changed(&self, _connection: u64, active: bool) {
-        self.partition.active_changed(self.session, active);
+        if self.partition.is_latest(self.session) {
+            self.partition.active.store(if active { self.session } else { 0 }, Ordering::Release);
+        }
     }
 
     fn end_of_topic(&self, _connection: u64) {

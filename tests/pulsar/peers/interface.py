@@ -92,6 +92,11 @@ class ConsumerOptions:
     batch_index_ack: bool = False
 
 
+def numbered(count: int, key: str | None = None, start: int = 0) -> list[Outgoing]:
+    """Messages whose data are the numbers from `start` on, in decimal."""
+    return [Outgoing(b"%d" % number, key=key) for number in range(start, start + count)]
+
+
 PLAIN = ProducerOptions()
 EXCLUSIVE = ConsumerOptions()
 
